@@ -28,8 +28,9 @@ from .state import RuntimeFolder, State, version
 IDLE_EXIT_SECONDS = 600
 _START_SECONDS = 900
 """A first start builds the template."""
-_STOP_SECONDS = 15
-_ANSWER_SECONDS = 10
+_STOP_SECONDS = 30
+"""Longer than the server itself waits for sandboxes that do not end."""
+_ANSWER_SECONDS = 30
 _POLL_SECONDS = 0.1
 _LAST_LINES = 20
 

@@ -14,7 +14,7 @@ from .finding import Finding, Level
 
 _BUBBLEWRAP_FLOOR = (0, 5)
 """The first one with --perms and --clearenv."""
-_RUN_SECONDS = 10
+_RUN_SECONDS = 30
 _CAPABILITIES = {"CAP_SETGID": 6, "CAP_SETUID": 7, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 """What bubblewrap and the template process use when the server is root."""
 _INSTALL_BUBBLEWRAP = "install it: apt install bubblewrap (Fedora: dnf install bubblewrap)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -46,8 +46,12 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def metadata_filter(request: Request) -> dict[str, str]:
-    """Read the query value `metadata`, itself a query string: "user=abc&app=prod"."""
-    return dict(parse_qsl(request.query_params.get("metadata", ""), keep_blank_values=True))
+    """Read the query value `metadata`, itself a query string: "user=abc&app=prod".
+
+    E2B's SDKs quote names and values before they make that string of them, so they are unquoted once more.
+    """
+    pairs = parse_qsl(request.query_params.get("metadata", ""), keep_blank_values=True)
+    return {unquote(name): unquote(value) for name, value in pairs}
 
 
 def integer(request: Request, name: str, default: int | None, low: int, high: int) -> int | None:

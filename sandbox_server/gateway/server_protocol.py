@@ -110,15 +110,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer in E2B's error form and close."""
+        """Answer and close."""
         status, message = self._rejection or (400, msg)
         self._rejection = (status, message)
-        body = json.dumps({"code": status, "message": message}).encode()
+        media_type, body = self.error_body(status, message)
         self.transport.write(
-            b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-            % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+            b"HTTP/1.1 %d %s\r\ncontent-type: %s\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
+            % (status, HTTPStatus(status).phrase.encode(), media_type.encode(), len(body), body)
         )
         self.transport.close()
+
+    def error_body(self, status: int, message: str) -> tuple[str, bytes]:
+        """Return the media type and the body of a refusal; a server that is not an E2B has words of its own."""
+        return "application/json", json.dumps({"code": status, "message": message}).encode()
 
     def _reject(self, status: int, message: str) -> None:
         self._rejection = (status, message)

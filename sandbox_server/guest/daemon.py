@@ -49,6 +49,20 @@ def warm() -> None:
     importlib.import_module("anyio._backends._asyncio")  # starlette does so when it first sends a file: 60 ms
 
 
+def rehearse() -> None:
+    """Do in the template what every daemon does first."""
+    config = SandboxConfig("", "")
+    processes = Processes({}, -1)
+    envd.create(processes, config)
+    interpreter.create(processes, config, None)  # type: ignore[arg-type]  # nobody asks it to run anything
+    _http_config(_no_app).load()
+    uvloop.run(_nothing())
+
+
+async def _nothing() -> None:
+    """Only there to be run."""
+
+
 def run(control: socket.socket, config: SandboxConfig, proc_fd: int) -> None:
     """Serve until the server closes the control channel. `proc_fd`: see `processes.Processes`."""
     gc.enable()

@@ -31,6 +31,9 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 
+_MADV_COLLAPSE = 25
+_HUGE_PAGE = 2 * 1024 * 1024
+
 CAP_SETGID = 6
 CAP_SETUID = 7
 CAP_LAST = 40
@@ -71,6 +74,19 @@ def fork(flags: int) -> int:
     if pid < 0:
         raise OSError(number, f"clone: {os.strerror(number)}")
     return int(pid)
+
+
+def use_huge_pages() -> None:
+    """Put this process's own memory into huge pages, where the kernel can: a fork copies one entry instead of 512."""
+    with open("/proc/self/maps", encoding="ascii") as file:
+        lines = file.read().splitlines()
+    for line in lines:
+        span, mode, _, _, inode = line.split()[:5]
+        if mode != "rw-p" or inode != "0":
+            continue
+        start, end = (int(address, 16) for address in span.split("-"))
+        for page in range(-(-start // _HUGE_PAGE) * _HUGE_PAGE, end - _HUGE_PAGE + 1, _HUGE_PAGE):
+            _libc.madvise(ctypes.c_void_p(page), ctypes.c_size_t(_HUGE_PAGE), _MADV_COLLAPSE)
 
 
 def unshare(flags: int) -> None:

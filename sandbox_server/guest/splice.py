@@ -10,17 +10,19 @@ class Side(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._other: asyncio.Transport | None = None
+        self._far: Side
         self._early: list[bytes] = []
-        self._at_end = False
+        self.at_end = False
 
-    def meet(self, other: asyncio.Transport) -> None:
+    def meet(self, other: asyncio.Transport, far: Side) -> None:
         """Send what has arrived to the other connection from now on."""
-        self._other = other
-        for data in self._early:
-            other.write(data)
+        self._other, self._far = other, far
+        if not other.is_closing():
+            for data in self._early:
+                other.write(data)
+            if self.at_end:
+                other.write_eof()
         self._early.clear()
-        if self._at_end:
-            other.write_eof()
 
     def data_received(self, data: bytes) -> None:
         """Pass it on."""
@@ -30,11 +32,15 @@ class Side(asyncio.Protocol):
             self._other.write(data)
 
     def eof_received(self) -> bool:
-        """Pass the end on; the other direction stays open."""
-        self._at_end = True
-        if self._other is not None and not self._other.is_closing():
+        """Pass the end on; the other direction stays open until it ends as well."""
+        self.at_end = True
+        if self._other is None:
+            return True
+        if not self._other.is_closing():
             self._other.write_eof()
-        return True
+        # Nothing more can come, so nothing would close the two. uvloop keeps no reference to a transport that does not
+        # read; one that is collected with its write_eof() under way is freed twice, and this process with it.
+        return not self._far.at_end
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the other connection, after what is still to be written."""
@@ -53,6 +59,9 @@ class Side(asyncio.Protocol):
 
 
 def join(a: asyncio.Transport, a_side: Side, b: asyncio.Transport, b_side: Side) -> None:
-    """Connect the two both ways."""
-    a_side.meet(b)
-    b_side.meet(a)
+    """Connect the two both ways. They close together: when both have ended, or one is lost."""
+    a_side.meet(b, b_side)
+    b_side.meet(a, a_side)
+    if a.is_closing() or b.is_closing() or (a_side.at_end and b_side.at_end):
+        a.close()
+        b.close()

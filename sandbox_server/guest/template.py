@@ -26,6 +26,9 @@ from . import daemon, home, linux, messages, walls
 from .config import SandboxConfig
 from .kernels import python_main
 
+_REHEARSALS = 10
+"""Python rewrites a function's code after its eighth call."""
+
 
 def main(channel_fd: int) -> None:
     """Warm up, then fork a sandbox per request until the server closes the channel."""
@@ -63,12 +66,26 @@ def _warm() -> None:
     """Import all that sandboxes share, and end with one thread: a fork would lose the others with locks they hold."""
     daemon.warm()
     python_main.warm()
+    _rehearse()
     threads = os.listdir("/proc/self/task")
     if len(threads) != 1:
         raise RuntimeError(f"the template has {len(threads)} threads: {threading.enumerate()}")
     gc.collect()
     gc.disable()
     gc.freeze()
+    linux.use_huge_pages()
+
+
+def _rehearse() -> None:
+    """Do what every fork does first, for the traces that it leaves in Python: a fork copies each page it writes.
+
+    A function's code counts its first calls, and then rewrites itself for the types that it meets. Method lookups are
+    remembered in a table; what imports looked up is cleared from it, or each entry replaced would be a page written.
+    """
+    sys._clear_type_cache()
+    for _ in range(_REHEARSALS):
+        python_main.rehearse()
+        daemon.rehearse()
 
 
 def _make_sandbox(config: SandboxConfig, fds: list[int], seccomp: list[bytes], channel: socket.socket) -> None:

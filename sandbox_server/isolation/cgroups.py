@@ -20,7 +20,7 @@ from ..guest.config import Limits
 PREFIX = "sandloop-"
 """Of the folder of one server, followed by its pid."""
 _PERIOD_US = 100_000
-_FREEZE_SECONDS = 5.0
+_FREEZE_SECONDS = 30.0
 
 
 class Group(Protocol):

@@ -17,6 +17,7 @@ from ..errors import SandboxServerError
 from .outer import Toolchain
 
 SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+_SYSTEM = ("/usr", "/bin", "/sbin")
 _COVERED = ("/dev", "/home/user", "/opt/sandloop", "/proc", "/run", "/sys", "/tmp")
 """Where a sandbox has something else."""
 
@@ -25,7 +26,7 @@ _COVERED = ("/dev", "/home/user", "/opt/sandloop", "/proc", "/run", "/sys", "/tm
 class _Kind:
     """A toolchain that is found by its variable, else by its program on PATH."""
 
-    variable: str
+    variable: str | None
     program: str
     """Relative to the toolchain's folder."""
     marker: str
@@ -36,7 +37,11 @@ _KINDS = (
     _Kind("JAVA_HOME", "bin/java", "release"),
     _Kind("GOROOT", "bin/go", "VERSION"),
     _Kind("DOTNET_ROOT", "dotnet", "host/fxr"),
+    _Kind(None, "bin/julia", "share/julia"),
 )
+_GO_CACHE_VARIABLE = "SANDLOOP_GO_CACHE"
+_GO_CACHE_MARKERS = ("README", "trim.txt", "00", "ff")
+"""What Go puts into each of its build caches."""
 
 
 def find(environ: Mapping[str, str], explicit: Iterable[Path] = ()) -> tuple[Toolchain, ...]:
@@ -51,7 +56,7 @@ def find(environ: Mapping[str, str], explicit: Iterable[Path] = ()) -> tuple[Too
     """
     home = Path(environ.get("HOME") or Path.home())
     found = [_explicit(folder, home) for folder in explicit]
-    for toolchain in (*_rust(environ, home), *_pyenv(environ, home), *_by_kind(environ)):
+    for toolchain in (*_rust(environ, home), *_pyenv(environ, home), *_by_kind(environ), *_go_cache(environ, home)):
         if not _objection(toolchain.folder, home):
             found.append(toolchain)
     return tuple({toolchain.folder: toolchain for toolchain in reversed(found)}.values())[::-1]
@@ -59,7 +64,8 @@ def find(environ: Mapping[str, str], explicit: Iterable[Path] = ()) -> tuple[Too
 
 def search_path(toolchains: Iterable[Toolchain]) -> str:
     """Return the PATH of the host's programs in a sandbox: toolchains go first, as they do in their user's shell."""
-    return ":".join(dict.fromkeys((*(str(toolchain.bin) for toolchain in toolchains), *SYSTEM_FOLDERS)))
+    folders = (str(toolchain.bin) for toolchain in toolchains if toolchain.bin)
+    return ":".join(dict.fromkeys((*folders, *SYSTEM_FOLDERS)))
 
 
 def environment(toolchains: Iterable[Toolchain]) -> dict[str, str]:
@@ -131,15 +137,29 @@ def _pyenv(environ: Mapping[str, str], home: Path) -> Iterator[Toolchain]:
 def _by_kind(environ: Mapping[str, str]) -> Iterator[Toolchain]:
     for kind in _KINDS:
         depth = kind.program.count("/")
-        value = environ.get(kind.variable)
+        value = environ.get(kind.variable) if kind.variable else None
         folder = Path(value).resolve() if value else _on_path(Path(kind.program).name, depth, environ)
         if folder and (folder / kind.program).is_file() and (folder / kind.marker).exists():
-            yield Toolchain(folder, (folder / kind.program).parent, {kind.variable: str(folder)})
+            env = {kind.variable: str(folder)} if kind.variable else {}
+            yield Toolchain(folder, (folder / kind.program).parent, env)
+
+
+def _go_cache(environ: Mapping[str, str], home: Path) -> Iterator[Toolchain]:
+    """Go's standard library, compiled by `make setup-languages`; not the user's own cache, which has their programs."""
+    folder = Path(environ.get("XDG_CACHE_HOME") or home / ".cache", "sandloop", "go-build")
+    # Resolved, a link would show what it leads to; the cache was made as a folder.
+    if not folder.is_symlink() and all((folder / name).exists() for name in _GO_CACHE_MARKERS):
+        folder = folder.resolve()
+        yield Toolchain(folder, None, {_GO_CACHE_VARIABLE: str(folder)})
 
 
 def _on_path(program: str, depth: int, environ: Mapping[str, str]) -> Path | None:
     """Return the folder a program on PATH is installed in; None when sandboxes find it without help."""
     found = shutil.which(program, path=environ.get("PATH", os.defpath))
-    if found is None or str(Path(found).parent) in SYSTEM_FOLDERS:
+    if found is None:
         return None
-    return Path(found).resolve().parents[depth]
+    resolved = Path(found).resolve()
+    # A link in /usr/local/bin to a toolchain under /opt is on their PATH too, and would lead nowhere.
+    if str(Path(found).parent) in SYSTEM_FOLDERS and any(map(resolved.is_relative_to, _SYSTEM)):
+        return None
+    return resolved.parents[depth]

@@ -23,7 +23,7 @@ from .channel import GuestChannel
 from .egress import EgressGate
 
 log = structlog.get_logger()
-_REMOVE_ATTEMPTS = 50
+_REMOVE_ATTEMPTS = 500
 _REMOVE_INTERVAL_S = 0.02
 
 

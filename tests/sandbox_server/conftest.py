@@ -34,7 +34,7 @@ class RunningServer:
 
     def client(self) -> httpx.Client:
         """A plain HTTP client with the key."""
-        return httpx.Client(base_url=self.url, headers={"X-API-Key": API_KEY}, timeout=30)
+        return httpx.Client(base_url=self.url, headers={"X-API-Key": API_KEY}, timeout=60)
 
 
 def start_server(folder: Path, *arguments: str) -> RunningServer:
@@ -70,7 +70,7 @@ def new_sandbox(server: RunningServer) -> Iterator[Callable[..., Sandbox]]:
     made: list[Sandbox] = []
 
     def create(**options: Any) -> Sandbox:
-        sandbox = Sandbox.create(**{"timeout": 120, **server.options, **options})
+        sandbox = Sandbox.create(**{"timeout": 600, **server.options, **options})
         made.append(sandbox)
         return sandbox
 
@@ -88,6 +88,6 @@ def sandbox(new_sandbox: Callable[..., Sandbox]) -> Sandbox:
 @pytest_asyncio.fixture
 async def async_sandbox(server: RunningServer) -> AsyncIterator[AsyncSandbox]:
     """One sandbox, with the async SDK."""
-    sandbox = await AsyncSandbox.create(timeout=120, **server.options)
+    sandbox = await AsyncSandbox.create(timeout=600, **server.options)
     yield sandbox
     await sandbox.kill()

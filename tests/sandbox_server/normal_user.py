@@ -104,7 +104,7 @@ def _install_project(site: Path) -> None:
     uv = str(Path(sys.executable).with_name("uv"))
     source = site.parent / "source"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source)
     shutil.copytree(
         REPOSITORY / "sandbox_server", source / "sandbox_server", ignore=shutil.ignore_patterns("__pycache__")

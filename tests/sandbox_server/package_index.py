@@ -22,14 +22,14 @@ MIRROR_HOST = "127.0.0.2"
 
 def registry_hosts(server: RunningServer) -> list[str]:
     """The hosts of this machine's registries; skips the test when they do not answer."""
-    sandbox = Sandbox.create(timeout=60, **server.options)
+    sandbox = Sandbox.create(timeout=300, **server.options)
     urls = sandbox.commands.run("echo $PIP_INDEX_URL $npm_config_registry").stdout.split()
     sandbox.kill()
     if len(urls) < 2:
         pytest.skip("this machine has no registry that a sandbox may use; see 'python -m sandbox_server doctor'")
     for url in urls:
         try:
-            httpx.get(url, timeout=20)
+            httpx.get(url, timeout=60)
         except httpx.HTTPError as error:
             pytest.skip(f"a package registry of this machine does not answer: {error!r}")
     with server.client() as client:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-START_SECONDS = 60
+START_SECONDS = 100
 
 
 def environment(runtime: Path, **more: str) -> dict[str, str]:
@@ -53,6 +53,8 @@ def start(runtime: Path, *options: str, **more: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Ignored where the tests run under nohup, and the server would rightly leave it so.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
 
 
@@ -78,7 +80,7 @@ def state(runtime: Path) -> dict[str, str]:
 def ask(url: str, api_key: str, method: str, path: str, body: bytes | None = None) -> bytes:
     headers = {"X-API-Key": api_key, "Content-Type": "application/json"}
     request = urllib.request.Request(url + path, body, headers, method=method)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
         return bytes(answer.read())
 
 
@@ -101,7 +103,7 @@ def running(pid: int) -> bool:
         return False
 
 
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

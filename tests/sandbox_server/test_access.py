@@ -52,7 +52,7 @@ def encoded(headers: dict[str, str]) -> dict[bytes, bytes]:
 @pytest.fixture
 def stranger(server: RunningServer) -> Iterator[httpx.Client]:
     """A client that knows nothing."""
-    with httpx.Client(base_url=server.url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client:
         yield client
 
 

@@ -48,7 +48,7 @@ def test_a_signal_during_a_template_build_ends_the_installer_too(tmp_path: Path)
     until(lambda: bool(descendants(process.pid)))
     children = descendants(process.pid)
     process.terminate()
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, ""), err
     assert "Traceback" not in err
     assert not any(map(running, children))
@@ -138,17 +138,17 @@ def test_an_open_host_with_a_key_is_warned_about(tmp_path: Path):
 
 def test_a_server_without_work_ends_by_itself(tmp_path: Path):
     with serving(tmp_path, "--idle-exit", "1") as server:
-        out, err = server.process.communicate(timeout=30)
+        out, err = server.process.communicate(timeout=60)
         assert (server.process.returncode, out) == (0, "")
         assert "1 seconds without a sandbox" in err
         assert not (tmp_path / "sandloop/server.json").exists()
 
 
 def test_a_server_with_a_sandbox_does_not_end_by_itself(tmp_path: Path):
-    with serving(tmp_path, "--idle-exit", "0.5") as server:
+    with serving(tmp_path, "--idle-exit", "1.5") as server:
         server.create()
         with pytest.raises(subprocess.TimeoutExpired):
-            server.process.wait(timeout=3)
+            server.process.wait(timeout=4)
 
 
 @pytest.mark.parametrize("command", ["status", "list", "stop"])
@@ -172,7 +172,7 @@ def test_status_and_list_show_what_runs(tmp_path: Path):
 def test_stop_ends_a_server_in_the_foreground_too(tmp_path: Path):
     with serving(tmp_path) as server:
         assert run(tmp_path, "stop").returncode == 0
-        assert server.process.wait(timeout=5) == 0
+        assert server.process.wait(timeout=60) == 0
 
 
 def test_env_prints_three_lines_for_a_shell_and_stop_ends_what_it_started(tmp_path: Path):

@@ -31,28 +31,29 @@ ENDLESS = {
 }
 
 
-def stop_after_a_moment(sandbox: Sandbox, code: str, **options: str) -> None:
+def stop_after_a_moment(sandbox: Sandbox, code: str, seconds: float = 0.3, **options: str) -> None:
     with pytest.raises(TimeoutException):
-        sandbox.run_code(code, timeout=0.3, **options)
+        sandbox.run_code(code, timeout=seconds, **options)
 
 
 @pytest.mark.parametrize("code", ENDLESS.values(), ids=ENDLESS.keys())
 def test_code_stops_at_its_timeout_and_the_state_stays(sandbox: Sandbox, code: str) -> None:
     sandbox.run_code("x = 1")
     stop_after_a_moment(sandbox, code)
-    after = sandbox.run_code("x + 1", timeout=10)
+    after = sandbox.run_code("x + 1", timeout=60)
     assert (after.text, after.logs.stdout) == ("2", [])
 
 
 def test_what_the_code_waited_for_is_stopped_too(sandbox: Sandbox) -> None:
     stop_after_a_moment(sandbox, "import subprocess; subprocess.run(['sleep', '6543'])")
-    sandbox.run_code("1", timeout=10)
+    sandbox.run_code("1", timeout=60)
     assert sandbox.commands.run("pgrep -cf '[s]leep 6543' || true").stdout == "0\n"
 
 
 def test_cleaning_up_runs_when_code_is_stopped(sandbox: Sandbox) -> None:
-    stop_after_a_moment(sandbox, "import time\ntry: time.sleep(1000)\nfinally: cleaned = True")
-    assert sandbox.run_code("cleaned", timeout=10).text == "True"
+    # It has to have begun by then, also on a busy machine.
+    stop_after_a_moment(sandbox, "import time\ntry: time.sleep(1000)\nfinally: cleaned = True", seconds=2)
+    assert sandbox.run_code("cleaned", timeout=60).text == "True"
 
 
 def test_code_that_will_not_stop_costs_its_kernel_only(sandbox: Sandbox) -> None:
@@ -61,8 +62,8 @@ def test_code_that_will_not_stop_costs_its_kernel_only(sandbox: Sandbox) -> None
     stubborn = "import time\nwhile True:\n    try: time.sleep(1)\n    except BaseException: pass"
     with pytest.raises(TimeoutException):
         sandbox.run_code(stubborn, context=context, timeout=0.3)
-    assert sandbox.run_code("x", timeout=10).text == "1"
-    assert sandbox.run_code("1 + 1", context=context, timeout=20).text == "2"
+    assert sandbox.run_code("x", timeout=60).text == "1"
+    assert sandbox.run_code("1 + 1", context=context, timeout=60).text == "2"
 
 
 def test_a_timeout_does_not_reach_code_of_another_context(sandbox: Sandbox) -> None:
@@ -82,7 +83,7 @@ async def test_code_stops_when_its_client_leaves(async_sandbox: AsyncSandbox) ->
             "print('started')\nimport time\ntry: time.sleep(1000)\nfinally: x = 2", on_stdout=lambda _: started.set()
         )
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await started.wait()
         running.cancel()
         await asyncio.wait([running])
@@ -93,7 +94,7 @@ async def test_code_that_waits_for_its_turn_never_runs_when_its_client_leaves(as
     started = asyncio.Event()
     code = "import os, time\nprint('started')\nwhile not os.path.exists('/tmp/go'): time.sleep(0.01)"
     first = asyncio.create_task(async_sandbox.run_code(code, on_stdout=lambda _: started.set()))
-    await asyncio.wait_for(started.wait(), 20)
+    await asyncio.wait_for(started.wait(), 60)
     with pytest.raises(TimeoutException):
         await async_sandbox.run_code("open('/tmp/ran', 'w')", timeout=0.5)
     await async_sandbox.files.write("/tmp/go", "")
@@ -119,7 +120,7 @@ def test_other_languages_keep_their_state_too(
 ) -> None:
     sandbox.run_code(keep, language=language)
     stop_after_a_moment(sandbox, endless, language=language)
-    assert "".join(sandbox.run_code(tell, language=language, timeout=20).logs.stdout) == "1\n"
+    assert "".join(sandbox.run_code(tell, language=language, timeout=60).logs.stdout) == "1\n"
 
 
 # --- the kernel dies
@@ -177,7 +178,7 @@ def test_a_kernel_that_dies_between_executions_is_replaced(sandbox: Sandbox) -> 
 def test_dead_kernels_of_other_languages_are_replaced_too(
     sandbox: Sandbox, language: str, code: str, tell: str, words: str
 ) -> None:
-    error = sandbox.run_code(code, language=language, timeout=20).error
+    error = sandbox.run_code(code, language=language, timeout=60).error
     assert error is not None and error.name == "KernelDied"
     assert words in error.value
     assert "".join(sandbox.run_code(tell, language=language).logs.stdout) == "1\n"
@@ -187,5 +188,5 @@ def test_dead_kernels_of_other_languages_are_replaced_too(
 def test_code_that_breaks_its_own_channel_costs_its_kernel_only(sandbox: Sandbox, end: str) -> None:
     sockets = "[int(n) for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}') and stat(n)]"
     stat = "import os, stat as s\nstat = lambda n: s.S_ISSOCK(os.fstat(int(n)).st_mode)"
-    sandbox.run_code(f"{stat}\nfor fd in {sockets}: {end}\nimport time; time.sleep(100)", timeout=20)
-    assert sandbox.run_code("1 + 1", timeout=20).text == "2"
+    sandbox.run_code(f"{stat}\nfor fd in {sockets}: {end}\nimport time; time.sleep(100)", timeout=60)
+    assert sandbox.run_code("1 + 1", timeout=60).text == "2"

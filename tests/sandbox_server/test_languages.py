@@ -158,7 +158,7 @@ def test_javascript_output_arrives_while_the_code_runs(sandbox: Sandbox) -> None
     code = "console.log('seen')\nconst fs = require('fs')\n"
     wait = "while (!fs.existsSync('/tmp/seen')) await new Promise((wake) => setTimeout(wake, 10))"
     execution = sandbox.run_code(
-        code + wait, language="js", timeout=20, on_stdout=lambda _: sandbox.files.write("/tmp/seen", "")
+        code + wait, language="js", timeout=60, on_stdout=lambda _: sandbox.files.write("/tmp/seen", "")
     )
     assert stdout(execution) == "seen\n"
 
@@ -208,7 +208,7 @@ def test_bash_errors_are_exit_codes_and_the_session_goes_on(sandbox: Sandbox, co
 
 
 def test_bash_commands_find_their_input_empty(sandbox: Sandbox) -> None:
-    assert stdout(sandbox.run_code('cat; read x; echo "[$x]"', language="bash", timeout=10)) == "[]\n"
+    assert stdout(sandbox.run_code('cat; read x; echo "[$x]"', language="bash", timeout=60)) == "[]\n"
 
 
 def test_bash_reads_a_here_document(sandbox: Sandbox) -> None:

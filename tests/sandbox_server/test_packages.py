@@ -84,7 +84,7 @@ def test_the_templates_own_packages_cannot_be_removed(connected: Sandbox) -> Non
 
 def test_an_unknown_package_is_a_quick_and_readable_failure(connected: Sandbox) -> None:
     with pytest.raises(CommandExitException, match="No matching distribution found for no-such-package-sandloop"):
-        connected.commands.run("pip install no-such-package-sandloop", timeout=20)
+        connected.commands.run("pip install no-such-package-sandloop", timeout=60)
 
 
 def test_a_sandboxs_packages_are_its_own(connected: Sandbox, new_sandbox: NewSandbox) -> None:

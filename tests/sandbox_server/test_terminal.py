@@ -130,7 +130,8 @@ def test_a_terminal_of_root_is_refused(sandbox: Sandbox) -> None:
 
 
 def test_a_large_paste_arrives_whole(sandbox: Sandbox, terminal: Terminal) -> None:
-    terminal.send("stty -echo; cat > pasted\n")
+    terminal.send("stty -echo; echo re''ady; cat > pasted\n")
+    terminal.wait_for("ready")
     lines = "".join(f"line {number}\n" for number in range(5000))
     terminal.send(lines)
     terminal.send("\x04")
@@ -144,7 +145,7 @@ async def test_the_async_sdk_has_terminals_too(async_sandbox: AsyncSandbox) -> N
     handle = await async_sandbox.pty.create(SIZE, on_data=shown.put_nowait)
     await async_sandbox.pty.send_stdin(handle.pid, b"echo one$((1+1))two\n")
     output = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while b"one2two" not in output:
             output += await shown.get()
     await async_sandbox.pty.resize(handle.pid, PtySize(rows=10, cols=20))

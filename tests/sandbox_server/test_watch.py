@@ -132,7 +132,7 @@ async def test_the_async_sdk_streams_events_until_stopped(async_sandbox: AsyncSa
     handle = await async_sandbox.files.watch_dir("watched", on_event=events.put_nowait, recursive=True)
     await async_sandbox.files.write("watched/a/b", "x")
     seen: Seen = set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while ("a/b", Kind.CREATE) not in seen:
             event = await events.get()
             seen.add((event.name, event.type))

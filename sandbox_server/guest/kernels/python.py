@@ -113,6 +113,8 @@ class PythonKernel:
                 await self._news.wait()
                 for event in self._take():
                     yield event
+            for event in self._take():  # It ended while a slow client took what came before.
+                yield event
         finally:
             if self._busy and not self._ended:
                 # In a task of its own: this one may be cancelled, and before Python 3.11.4 time-outs do not work in it.

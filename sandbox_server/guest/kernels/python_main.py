@@ -7,6 +7,7 @@ long as it has no state, it replaces itself by a cold interpreter that loads eve
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -34,6 +35,12 @@ def warm() -> None:
     """Prepare the template. Call it last, so that kernels know what else was imported is the guest's."""
     global _preload
     _preload = Preload()
+
+
+def rehearse() -> None:
+    """Do in the template what every kernel does first."""
+    exercise(_preload.shell)
+    asyncio.SelectorEventLoop().close()
 
 
 def main(options: dict[str, Any], fds: list[int]) -> None:

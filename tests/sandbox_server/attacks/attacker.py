@@ -27,13 +27,13 @@ def upload(sandbox: Sandbox, name: str) -> str:
     return path
 
 
-def probe(sandbox: Sandbox, name: str, *arguments: object, timeout: float = 60) -> Any:
+def probe(sandbox: Sandbox, name: str, *arguments: object, timeout: float = 100) -> Any:
     """Run a probe program inside and return the JSON it prints."""
     words = " ".join(str(argument) for argument in arguments)
     return json.loads(sandbox.commands.run(f"python {upload(sandbox, name)} {words}", timeout=timeout).stdout)
 
 
-def exit_code(sandbox: Sandbox, command: str, timeout: float = 60) -> int:
+def exit_code(sandbox: Sandbox, command: str, timeout: float = 100) -> int:
     """Run a command and return its exit code."""
     try:
         return int(sandbox.commands.run(command, timeout=timeout).exit_code)
@@ -41,7 +41,7 @@ def exit_code(sandbox: Sandbox, command: str, timeout: float = 60) -> int:
         return int(ended.exit_code)
 
 
-def raw(server: RunningServer, *pieces: bytes, seconds: float = 10) -> bytes:
+def raw(server: RunningServer, *pieces: bytes, seconds: float = 60) -> bytes:
     """Send bytes as they are and return all that comes back until the server closes."""
     address = urlsplit(server.url)
     with socket.create_connection((address.hostname, address.port or 0), timeout=seconds) as connection:

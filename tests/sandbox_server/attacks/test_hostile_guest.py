@@ -171,4 +171,4 @@ async def test_a_lingering_connection_does_not_stop_the_loop_when_it_is_closed(h
         begin = asyncio.get_running_loop().time()
         await hostile.settle()
         far.close()
-        assert asyncio.get_running_loop().time() - begin < 5
+        assert asyncio.get_running_loop().time() - begin < 25

@@ -38,8 +38,8 @@ def logging_server(tmp_path: Path) -> Iterator[tuple[RunningServer, Path]]:
 
 def test_no_secret_of_the_server_is_in_a_sandbox(logging_server: tuple[RunningServer, Path]) -> None:
     server, _ = logging_server
-    sandbox = Sandbox.create(timeout=60, **server.options)
-    other = Sandbox.create(timeout=60, **server.options)
+    sandbox = Sandbox.create(timeout=300, **server.options)
+    other = Sandbox.create(timeout=300, **server.options)
     sandbox.run_code("x = 1")
     sandbox.create_code_context()
     words = [CANARY, API_KEY + "=never", token_of(sandbox), token_of(other), other.sandbox_id]
@@ -48,13 +48,13 @@ def test_no_secret_of_the_server_is_in_a_sandbox(logging_server: tuple[RunningSe
 
 def test_no_secret_is_written_to_the_log(logging_server: tuple[RunningServer, Path]) -> None:
     server, log = logging_server
-    sandbox = Sandbox.create(timeout=60, envs={"SECRET": "canary-of-the-envs"}, **server.options)
+    sandbox = Sandbox.create(timeout=300, envs={"SECRET": "canary-of-the-envs"}, **server.options)
     sandbox.run_code("import os; os.write(2, b'out'); 1/0")
     for path in ("/files?path=%00", "/process.Process/Start", "/execute", "/nowhere"):
         for port in (ENVD, 49999, 8000):
             with contextlib.suppress(httpx.HTTPError):
                 headers = {**to_sandbox(sandbox, port), "Authorization": "Bearer canary-bearer"}
-                httpx.post(server.url + path, headers=headers, content=b"\xff{", timeout=10)
+                httpx.post(server.url + path, headers=headers, content=b"\xff{", timeout=60)
     raw(server, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-API-Key: canary-raw\r\nHost: x\r\n\r\n")
     sandbox.commands.run("kill -9 -1")
     sandbox.kill()
@@ -95,7 +95,7 @@ Evil()
     ],
 )
 def test_a_malicious_result_harms_nothing(sandbox: Sandbox, body: str) -> None:
-    sandbox.run_code(f"class Evil:\n    {body}\nEvil()", timeout=30)
+    sandbox.run_code(f"class Evil:\n    {body}\nEvil()", timeout=60)
     assert sandbox.run_code("1 + 1").text == "2"
 
 

@@ -50,7 +50,7 @@ class Sandbox:
     async def ask(self, request: bytes, policy: EgressPolicy, **options: object) -> bytes:
         """Send, and read to the end."""
         sock = self.open(policy, **options)  # type: ignore[arg-type]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(sock=sock)
             writer.write(request)
             answer = await reader.read()

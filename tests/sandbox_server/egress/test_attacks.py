@@ -250,7 +250,7 @@ async def test_lingering_close_does_not_block_the_server(sandbox: Sandbox) -> No
             break
     inside.send(b"garbage\r\n\r\n")
     limits = EgressLimits(farewell_s=0.05)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await EgressProxy("sbx", sandbox.names, limits=limits).serve(outside, OPEN)
     inside.close()
     listener.close()
@@ -258,7 +258,7 @@ async def test_lingering_close_does_not_block_the_server(sandbox: Sandbox) -> No
 
 async def test_descriptors_that_are_no_connection_are_closed(sandbox: Sandbox) -> None:
     for sock in (socket.socket(), socket.create_server(("127.0.0.1", 0)), socket.socket(type=socket.SOCK_DGRAM)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             proxy = EgressProxy("sbx", sandbox.names, limits=EgressLimits(head_s=0.05, farewell_s=0.05))
             await proxy.serve(sock, OPEN)
         assert sock.fileno() == -1

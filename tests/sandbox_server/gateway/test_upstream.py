@@ -56,7 +56,7 @@ async def line() -> AsyncIterator[Line]:
 async def closed(line: Line) -> None:
     """Wait until the sandbox's side sees that the gateway has closed."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await line.reader.read(MIB):
                 pass
     except ConnectionError:
@@ -134,7 +134,7 @@ async def test_the_answer_to_head_has_no_body(line: Line, length: bytes) -> None
     line.near.finish()
     await line.answer(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n")
     assert (await line.near.head())[0] == 200
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await line.body() == b""
 
 
@@ -145,7 +145,7 @@ async def test_a_status_without_a_body_is_whole_at_its_head(line: Line, status: 
     line.near.finish()
     await line.answer(b"HTTP/1.1 %d Fine\r\n%s\r\n" % (status, length))
     assert (await line.near.head())[0] == status
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert await line.body() == b""
 
 
@@ -221,7 +221,7 @@ async def test_an_answer_that_is_not_http_is_an_error(line: Line, answer: bytes)
     await line.ask()
     line.near.finish()
     line.writer.write(answer)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(UpstreamError):
             await line.near.head()
     assert not line.near.reusable

@@ -8,6 +8,7 @@ import pytest
 from e2b_code_interpreter import Sandbox
 
 from sandbox_server.errors import SandboxServerError
+from sandbox_server.isolation import toolchains
 from sandbox_server.isolation.outer import Toolchain
 from sandbox_server.isolation.toolchains import environment, find, search_path
 from tests.sandbox_server.programs import serving
@@ -95,6 +96,42 @@ def test_a_jdk_is_found_by_its_program_on_path_through_links(home: Path):
     assert folders(home, PATH=f"{home}/candidates/current/bin:/usr/bin") == [jdk]
 
 
+def test_julia_is_found_by_its_program_on_path(home: Path):
+    julia = make(home / "julia-1.11", "bin/julia", "share/julia/base.jl")
+    assert folders(home, PATH=f"{julia}/bin:/usr/bin") == [julia]
+
+
+def test_a_link_in_a_system_folder_shows_the_toolchain_it_leads_to(home: Path, monkeypatch: pytest.MonkeyPatch):
+    julia = make(home / "opt/julia-1.11", "bin/julia", "share/julia/base.jl")
+    system = home / "usr/local/bin"
+    system.mkdir(parents=True)
+    (system / "julia").symlink_to(julia / "bin/julia")
+    monkeypatch.setattr(toolchains, "SYSTEM_FOLDERS", (str(system),))
+    assert folders(home, PATH=str(system)) == [julia]
+
+
+def test_the_compiled_standard_library_of_go_is_shown_and_comes_onto_no_path(home: Path):
+    cache = make(home / ".cache/sandloop/go-build", "README", "trim.txt", "00/a-a", "ff/a-d")
+    make(home / ".cache/sandloop", "other")
+    found = find({"HOME": str(home), "PATH": ""})
+    assert found == (Toolchain(cache, None, {"SANDLOOP_GO_CACHE": str(cache)}),)
+    assert search_path(found) == SYSTEM
+
+
+@pytest.mark.parametrize("missing", ["README", "trim.txt", "00", "ff"])
+def test_what_is_not_a_cache_of_go_is_not_shown(home: Path, missing: str):
+    cache = make(home / ".cache/sandloop/go-build", "README", "trim.txt", "00/a-a", "ff/a-d")
+    (cache / missing).rename(home / "elsewhere")
+    assert folders(home) == []
+
+
+def test_a_link_in_the_place_of_the_cache_is_not_followed(home: Path):
+    mine = make(home / ".cache/go-build", "README", "trim.txt", "00/a-a", "ff/a-d")
+    (home / ".cache/sandloop").mkdir()
+    (home / ".cache/sandloop/go-build").symlink_to(mine)
+    assert folders(home) == []
+
+
 def test_a_program_among_others_does_not_show_the_folder_around_it(home: Path):
     make(home / ".local", "bin/go", "bin/java", "share/keyring")
     assert folders(home, PATH=f"{home}/.local/bin", GOROOT=str(home / ".local")) == []
@@ -146,7 +183,7 @@ def test_programs_of_a_toolchain_run_in_a_sandbox_and_nothing_beside_it_is_there
 
 def test_the_compilers_of_this_machine_run_in_a_sandbox(tmp_path: Path):
     found = find(os.environ)
-    rust = [toolchain for toolchain in found if (toolchain.bin / "rustc").exists()]
+    rust = [toolchain for toolchain in found if (toolchain.folder / "bin/rustc").exists()]
     if not rust:
         pytest.skip("rustup has no toolchain here")
     source = shlex.quote('fn main() { println!("{}", 6 * 7); }')
