@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 INDEX_HOSTS = re.compile(r"\b(pypi|pythonhosted|npmjs|yarnpkg)[.](org|com|io)")
 # Where a checkout, an interpreter or a cache stood on the machine that generated a file.
-MACHINE_PATHS = re.compile(rf"{re.escape(str(ROOT))}/|/root/[.]\w+/|(?<![\w.])/(Users|home/(?!user\b))\w*/")
+MACHINE_PATHS = re.compile(rf"{re.escape(str(ROOT))}/|/root/[.]\w+/|(?<![\w.])/(Users|home/(?!user\b))\w+/")
 LOCK_FILES = [
     *ROOT.glob("*.lock"),
     *ROOT.glob("sandbox_server/**/*.lock"),
