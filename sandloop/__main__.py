@@ -1,0 +1,5 @@
+"""`python -m sandloop` is `sandloop`."""
+
+from .cli import main
+
+main()
