@@ -396,13 +396,16 @@ class _Run:
         )
 
     async def _as_program(self, lease: Lease, left: float, installed: Installed) -> ExecutionResult:
+        settings = self.sandboxes.settings
         ran: ProgramResult = await run_program(
             lease.sandbox,
             self.language,
             self.code,
             timeout_s=left,
             on_output=self.context.on_output,
-            max_output_bytes=self.sandboxes.settings.output_limit_bytes if self.context.raw_output else KEPT_BYTES,
+            max_output_bytes=settings.output_limit_bytes if self.context.raw_output else KEPT_BYTES,
+            # Its package index is none of the registries that stay open without a network.
+            install_missing=not settings.embedded and self.context.policy.network == "on",
         )
         most = self.context.policy.max_output_bytes
         stdout, output_file = await capped(lease.sandbox, readable(ran.stdout), most, _call_name())

@@ -109,7 +109,8 @@ class SandboxesSection(Section):
         description="Hosts of package registries. Empty: those of this machine's pip and npm.",
         json_schema_extra=_variable("SANDLOOP_REGISTRY_HOSTS"),
     )
-    output_limit_mib: int = Field(default=64, ge=1, le=1024, description="MiB of output after which a call is stopped.")
+    # Below the 64 MiB at which the embedded server begins to drop output: a limit beyond that would never be reached.
+    output_limit_mib: int = Field(default=16, ge=1, le=63, description="MiB of output after which a call is stopped.")
 
 
 class AgentSection(Section):
